@@ -11,14 +11,13 @@ from typing import TypeVar
 import trio
 
 from deragent.config import AgentConfig, AgentPlan, load, read_log_level
-from deragent.devices import Address, DeviceConfigError, DeviceError, open_device
+from deragent.devices import DeviceConfigError, DeviceError, open_device
 from deragent.driver_list import installed_drivers, shape_of, tables_of
 from deragent.timelines.timeline_file import DataFolderError
 from derproto import __version__
 from derproto.base.runtime import real_runtime
 from derproto.configuration.command_line import add_command, make_parser, offer_completion
-from derproto.configuration.kinds import Kind, Whole, address
-from derproto.configuration.problems import ConfigError, Problem
+from derproto.configuration.problems import ConfigError
 from derproto.configuration.settings import settings_note
 from derproto.stdio.command import end_quietly, exit_code_of, put_out
 from derproto.stdio.logs import configure_logging
@@ -77,6 +76,13 @@ def _parser() -> argparse.ArgumentParser:
     probed.add_argument(
         "--map", metavar="MAP", help="read by this map of registers, instead of by SunSpec"
     )
+    probed.add_argument("--tls", action="store_true", help="speak TLS, and check the certificate")
+    for name, holds in (
+        ("ca", "file of the authorities for it (default: the system's)"),
+        ("cert", "file of one's own certificate, for a device that asks for one"),
+        ("key", "file of its key (default: in that of --tls-cert)"),
+    ):
+        probed.add_argument(f"--tls-{name}", metavar="F", help=f"with --tls: PEM {holds}")
     probed.add_argument("--json", action="store_true", help="print JSON instead of tables")
     does = "test an asset's device on site: signs, limits, response, reversion, failsafe"
     example = "deragent commission north-battery --assets assets.yaml --page north.html"
@@ -157,49 +163,9 @@ def _list_drivers(args: argparse.Namespace) -> None:
 
 def _probe(args: argparse.Namespace) -> None:
     # Imported late: only this command needs Modbus.
-    from deragent import probe
-    from deragent.drivers.sunspec.probing import ProbedUnit
+    from deragent.probe_command import run_probe
 
-    problems: list[Problem] = []
-    text = args.address if ":" in args.address else f"{args.address}:{probe.MODBUS_PORT}"
-    where = _flag("HOST", address(least_port=1), text, problems)
-    unit = None if args.scan else _flag("--unit", Whole(0, 247), args.unit, problems)
-    if args.map is not None and args.scan:
-        problems.append(Problem(None, None, "--scan", "a map is of one unit; write --unit N"))
-    if where is None or problems:
-        raise ConfigError(problems)
-    if args.map is not None:
-        _probe_map(where, unit or 0, args)
-        return
-    units: list[ProbedUnit] = []
-
-    def take(found: ProbedUnit) -> None:
-        units.append(found)
-        if args.json:
-            put_out(json.dumps(probe.shape_of_unit(found), ensure_ascii=False) + "\n")
-        else:
-            put_out(rendered(sys.stdout, *probe.text_of(found, where)) + "\n\n")
-
-    probe.probe(where, unit, take)
-    assets = None if args.json else probe.assets_of(units, where)
-    if assets is not None:
-        put_out(assets)
-
-
-def _probe_map(where: Address, unit: int, args: argparse.Namespace) -> None:
-    from deragent import map_probe
-    from deragent.drivers.modbus.map_names import MAP
-
-    problems: list[Problem] = []
-    source = _flag("--map", MAP, args.map, problems)
-    if source is None or problems:
-        raise ConfigError(problems)
-    found = map_probe.probe_map(where, unit, source)
-    if args.json:
-        put_out(json.dumps(map_probe.shape_of_map(found, unit), ensure_ascii=False) + "\n")
-        return
-    put_out(rendered(sys.stdout, *map_probe.text_of_map(found, where, unit)) + "\n\n")
-    put_out(map_probe.assets_of_map(found, where, unit, source))
+    run_probe(args)
 
 
 def _commission(args: argparse.Namespace) -> None:
@@ -210,14 +176,6 @@ def _commission(args: argparse.Namespace) -> None:
     if not args.yes:
         commission.confirm(plan.asset)
     commission.commission(plan, real_runtime())
-
-
-def _flag(name: str, kind: Kind[T], text: str, problems: list[Problem]) -> T | None:
-    try:
-        return kind.parse(text)
-    except ValueError as wrong:
-        problems.append(Problem(None, None, name, str(wrong)))
-        return None
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -20,15 +20,19 @@ from deragent.probe import FoundAsset, assets_file, reading_text, shape_of_readi
 from derproto.stdio.terminal import columns
 
 
-def probe_map(where: Address, unit: int, source: MapSource) -> MappedProbe:
-    """Asks the unit. It only reads. Raises: ConfigError, of the map; DeviceError."""
+def probe_map(where: LinkAddress, unit: int, source: MapSource) -> MappedProbe:
+    """Asks the unit. It only reads.
+
+    Raises: ConfigError, of the map; DeviceError; OSError, of files for TLS.
+    """
     map = load_map(map_path(source))
-    return trio.run(partial(_probe, MappedOptions(host=where, unit=unit, map=source), map))
+    options = MappedOptions(host=where.address, unit=unit, map=source)
+    return trio.run(partial(_probe, where, options, map))
 
 
-async def _probe(options: MappedOptions, map: RegisterMap) -> MappedProbe:
+async def _probe(where: LinkAddress, options: MappedOptions, map: RegisterMap) -> MappedProbe:
     links = SharedLinks()
-    link = links.link(LinkAddress(options.host))
+    link = links.link(where, where.context())
     async with links.use(link):
         return await probe_by_map(link, options, map)
 
@@ -83,7 +87,7 @@ def shape_of_map(found: MappedProbe, unit: int) -> dict[str, Any]:
     }
 
 
-def assets_of_map(found: MappedProbe, where: Address, unit: int, source: MapSource) -> str:
+def assets_of_map(found: MappedProbe, where: LinkAddress, unit: int, source: MapSource) -> str:
     """An ``assets.yaml`` with the device."""
     options: dict[str, object] = {"map": str(source)}
     if found.nameplate.serial:

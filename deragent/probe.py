@@ -24,22 +24,23 @@ from derproto.stdio.terminal import columns
 MODBUS_PORT = 502
 
 
-def probe(where: Address, unit: int | None, take: Callable[[ProbedUnit], None]) -> None:
+def probe(where: LinkAddress, unit: int | None, take: Callable[[ProbedUnit], None]) -> None:
     """Asks the unit, or with None every unit; ``take`` gets each as soon as it has answered.
 
-    It only reads. Raises: DeviceError, from a unit that is named, or if nothing is reached.
+    It only reads. Raises: DeviceError, from a unit that is named, or if nothing is reached;
+    OSError, of files for TLS.
     """
     trio.run(partial(_probe, where, unit, take))
 
 
-async def _probe(where: Address, unit: int | None, take: Callable[[ProbedUnit], None]) -> None:
+async def _probe(where: LinkAddress, unit: int | None, take: Callable[[ProbedUnit], None]) -> None:
     links = SharedLinks()
-    link = links.link(LinkAddress(where))
+    link = links.link(where, where.context())
     async with links.use(link):
         if unit is not None:
-            take(await probe_unit(link, SunSpecOptions(host=where, unit=unit)))
+            take(await probe_unit(link, SunSpecOptions(host=where.address, unit=unit)))
             return
-        async for found in scan_units(link, SunSpecOptions(host=where)):
+        async for found in scan_units(link, SunSpecOptions(host=where.address)):
             take(found)
 
 
@@ -121,6 +122,14 @@ def shape_of_reading(reading: Measurement) -> dict[str, Any]:
     }
 
 
+def _tls_options(where: LinkAddress) -> dict[str, object]:
+    """A driver's options for TLS with the same files."""
+    if where.tls is None:
+        return {}
+    files = {f"tls_{name}": path for name, path in asdict(where.tls).items()}
+    return {"tls": True, **{key: str(path) for key, path in files.items() if path is not None}}
+
+
 @dataclass(frozen=True, slots=True)
 class FoundAsset:
     """A device that measures power, for an assets file."""
@@ -133,7 +142,7 @@ class FoundAsset:
     """Beside the host and the unit."""
 
 
-def assets_of(units: Iterable[ProbedUnit], where: Address) -> str | None:
+def assets_of(units: Iterable[ProbedUnit], where: LinkAddress) -> str | None:
     """As ``assets_file``, with the units that measure power; None if there are none."""
     found = [
         FoundAsset(
@@ -149,7 +158,7 @@ def assets_of(units: Iterable[ProbedUnit], where: Address) -> str | None:
     return assets_file(found, where) if found else None
 
 
-def assets_file(found: Iterable[FoundAsset], where: Address) -> str:
+def assets_file(found: Iterable[FoundAsset], where: LinkAddress) -> str:
     """An ``assets.yaml`` with the devices. Its first line says which values are guesses."""
     site = Site(str(uuid4()), "Site")
     assets: dict[str, Asset] = {}
@@ -159,7 +168,8 @@ def assets_file(found: Iterable[FoundAsset], where: Address) -> str:
         rated_mw = said.rated_mw or 1.0
         guesses |= {"energy_mwh"} if battery else set()
         guesses |= set() if said.rated_mw else {"rated_mw"}
-        options = {"host": str(where), "unit": each.unit, **each.options}
+        place = {"host": str(where.address), "unit": each.unit, **_tls_options(where)}
+        options = {**place, **each.options}
         asset = Asset(
             id=str(uuid4()),
             name=f"{said.model or 'device'} {each.unit}",

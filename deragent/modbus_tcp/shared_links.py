@@ -38,6 +38,10 @@ class LinkAddress:
     tls: LinkTls | None = None
     """None = cleartext."""
 
+    def context(self) -> ssl.SSLContext | None:
+        """For ``SharedLinks.link``; None for cleartext. Raises: OSError, of files."""
+        return None if self.tls is None else self.tls.context()
+
 
 class SharedLinks:
     """The links of one process, each while a device has it."""

@@ -1,13 +1,16 @@
 """A SunSpec device behind TLS, opened as an agent opens it, from its section of assets.yaml."""
 
+import re
 import ssl
 from pathlib import Path
 
 import pytest
 import trio
 
+from deragent.cli import main
 from deragent.devices import DeviceConfigError, DeviceError, open_device
 from derproto.base.runtime import real_runtime
+from derproto.configuration.assets_file import load_fleet
 from derproto.configuration.fleet import Asset, DeviceSpec
 from tests.support.assets import make_asset
 from tests.support.certificates import TestAuthority
@@ -48,6 +51,40 @@ async def test_a_device_behind_tls_is_measured_and_steered(
     assert await device.apply(1.5) == 1.5
     assert unit.setpoint_mw == 1.5
     nursery.cancel_scope.cancel()
+
+
+async def test_a_probe_over_tls_prints_a_section_that_opens_the_device(
+    tmp_path: Path, nursery: trio.Nursery, capsys: pytest.CaptureFixture[str]
+) -> None:
+    authority = TestAuthority.make(tmp_path)
+    unit, port = await serve(nursery, authority)
+    cert, key = authority.write_agent("agent")
+    files = ["--tls-ca", authority.ca, "--tls-cert", cert, "--tls-key", key]
+    command = ["probe", f"127.0.0.1:{port}", "--tls", *map(str, files)]
+    assert await trio.to_thread.run_sync(main, command) == 0
+    shown = capsys.readouterr().out
+    assert unit.writes == []
+    path = tmp_path / "assets.yaml"
+    path.write_text(shown[shown.index("# Correct") :])
+    (asset,) = load_fleet(path).assets.values()
+    device = await open_device(asset, real_runtime())
+    nursery.start_soon(device.run)
+    assert (await device.read()).frequency_hz == 50.0
+    nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--tls-ca", "ca.pem"], "--tls: missing; add it, or leave out its files"),
+        (["--tls", "--tls-ca", "/nowhere.pem"], "--tls: .*No such file.*; name PEM files"),
+    ],
+)
+def test_wrong_flags_of_a_probe_are_told(
+    flags: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["probe", "127.0.0.1", *flags]) == 2
+    assert re.search(said, capsys.readouterr().err)
 
 
 async def test_a_certificate_of_another_authority_is_told(

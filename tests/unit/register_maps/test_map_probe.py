@@ -14,7 +14,7 @@ from deragent.drivers.modbus.map_file import load_map
 from deragent.drivers.modbus.mapped_options import MappedOptions
 from deragent.drivers.modbus.mapped_probe import MappedProbe, named_points, probe_by_map
 from deragent.map_probe import assets_of_map, shape_of_map, text_of_map
-from deragent.modbus_tcp import ModbusLink
+from deragent.modbus_tcp import LinkAddress, ModbusLink
 from derproto.configuration.assets_file import load_fleet
 from derproto.stdio.terminal import rendered
 from tests.support.modbus.mapped_battery import MAP, MappedBattery
@@ -61,7 +61,7 @@ async def test_the_assets_file_of_a_probe_is_a_good_one(
 ) -> None:
     found = await probed(MappedBattery(), file, nursery)
     assets = tmp_path / "assets.yaml"
-    assets.write_text(assets_of_map(found, WHERE, 7, file))
+    assets.write_text(assets_of_map(found, LinkAddress(WHERE), 7, file))
     [asset] = load_fleet(assets).assets.values()
     assert (asset.kind, asset.rated_mw) == (AssetKind.BATTERY, 2.0)
     assert asset.device is not None

@@ -9,7 +9,7 @@ from trio.testing import MockClock
 from deragent.devices import Address, AssetKind, DeviceError
 from deragent.drivers.sunspec.probing import probe_unit, scan_units
 from deragent.drivers.sunspec.sunspec_options import SunSpecOptions
-from deragent.modbus_tcp import ModbusLink, NotReachedError
+from deragent.modbus_tcp import LinkAddress, ModbusLink, NotReachedError
 from deragent.probe import assets_of, shape_of_unit, text_of
 from derproto.stdio.terminal import rendered
 from tests.support.modbus.modbus_server import ModbusServer
@@ -49,7 +49,7 @@ async def test_a_scan_finds_every_sunspec_unit_of_a_gateway(
         "most_mw": 2.0,
     }
     assert (solar["control"], solar["reading"]["p_mw"]) == (None, 1.2)
-    text = assets_of(found, WHERE)
+    text = assets_of(found, LinkAddress(WHERE))
     assert text is not None
     assert text.startswith("# Correct what is a guess: energy_mwh, kind, rated_mw.")
     shown = rendered(sys.stdout, *text_of(found[1], WHERE))
