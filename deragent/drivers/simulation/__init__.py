@@ -1,7 +1,7 @@
 """Simulated devices: a seeded model of each kind, and a replayed day of sun.
 
 From the ground up: ``models``, ``response`` (how a device answers its setpoints),
-``simulation_options`` and ``simulated_options``, ``device_record`` (a device that keeps a record of
+``common_options`` and ``simulated_options``, ``device_record`` (a device that keeps a record of
 its own), ``simulated`` and ``replay`` (the drivers).
 """
 

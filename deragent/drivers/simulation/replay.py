@@ -28,11 +28,11 @@ from deragent.devices import (
     Option,
     Runtime,
 )
+from deragent.drivers.simulation.common_options import CommonOptions
 from deragent.drivers.simulation.device_record import recorded
 from deragent.drivers.simulation.models import Output, curtailed
 from deragent.drivers.simulation.response import Response
 from deragent.drivers.simulation.simulated import measured, second_of_day
-from deragent.drivers.simulation.simulation_options import SimulationOptions
 from derproto.base.timefmt import parse_us
 from derproto.der.v1 import OperatingState
 
@@ -80,7 +80,7 @@ def available_mw(rated_mw: float, irradiance_w_m2: float) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayOptions(SimulationOptions):
+class ReplayOptions(CommonOptions):
     """The day that a device replays."""
 
     file: Annotated[

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from deragent.devices import AssetKind, Number, Option
+from deragent.drivers.simulation.common_options import CommonOptions
 from deragent.drivers.simulation.response import ResponseLaw
-from deragent.drivers.simulation.simulation_options import SimulationOptions
 
 _HOUR = Number(least=0, most=24, unit="hours UTC")
 _SHARE = Number(least=0, most=1)
@@ -19,7 +19,7 @@ _GENERATOR = frozenset({AssetKind.GENERATOR})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatedOptions(SimulationOptions):
+class SimulatedOptions(CommonOptions):
     """The parameters of each kind's model, and how the device answers its setpoints."""
 
     noon_utc_h: Annotated[float, Option(_HOUR, "hour of the highest sun", of=_SOLAR)] = 19.0

@@ -1,4 +1,4 @@
-"""Options that every simulated device has."""
+"""Options of every driver of this package: the seed of its noise, and its record."""
 
 import random
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from deragent.devices import PATH, Asset, Option, Whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SimulationOptions:
+class CommonOptions:
     """Noise and record of a simulated device."""
 
     seed: Annotated[
