@@ -25,7 +25,12 @@ T = TypeVar("T")
 
 DRILL_FLAGS = {"--seed": "seed", "--for": "for_", "--verdict": "verdict"}
 """Flags for drills only, with their names in the parsed arguments."""
-FLEET_FLAGS = {"--headend": "headend", "--in-process": "in_process", "--token-file": "token_file"}
+FLEET_FLAGS = {
+    "--headend": "headend",
+    "--in-process": "in_process",
+    "--token-file": "token_file",
+    "--modbus": "modbus",
+}
 """Flags that a drill does not take."""
 
 
@@ -52,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
         "--in-process",
         action="store_true",
         help="run all agents in this process (default: a process for each)",
+    )
+    run.add_argument(
+        "--modbus",
+        action="store_true",
+        help="serve simulated devices over Modbus, and let the agents steer them by SunSpec",
     )
     run.add_argument(
         "--data",
@@ -190,7 +200,9 @@ def _run_fleet(args: argparse.Namespace) -> int:
     from launcher.running import FleetRun, run_fleet
 
     return run_fleet(
-        FleetRun(assets, fleet, headend, args.in_process, data, token_file, form, level)
+        FleetRun(
+            assets, fleet, headend, args.in_process, data, token_file, form, level, args.modbus
+        )
     )
 
 

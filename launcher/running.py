@@ -2,6 +2,7 @@
 
 run_fleet
 ├ keep_screen                     last to end: it shows how the agents ended
+├ serve_inverters                 with --modbus: the simulated devices, until the agents ended
 └ run_processes | run_in_process  the agents
   └ stop_on_signal
 """
@@ -13,23 +14,29 @@ import secrets
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import trio
 
+from deragent.devices import DeviceConfigError
 from derproto import __version__
 from derproto.base.runtime import Runtime, real_runtime
+from derproto.configuration.assets_text import render_fleet
 from derproto.configuration.fleet import Fleet
 from derproto.configuration.kinds import Address
 from derproto.stdio.command import EXIT_FAILED, EXIT_PIPE, leaves
 from derproto.triogrpc import dial
 from launcher.display.fleet_stage import FleetStage, Tell
 from launcher.fleets.agent_jobs import AgentJob, plan_agents
+from launcher.inverters.inverter_fleet import serve_inverters, with_inverters
 from launcher.supervision.fleet_events import FleetEvent
 from launcher.supervision.guard_watch import GuardLost
 from launcher.supervision.in_process import LoopSettings, run_in_process
 from launcher.supervision.processes import ProcessSettings, run_processes
+
+MODBUS_ASSETS = "modbus-assets.yaml"
+"""The agents' file of the fleet under ``--modbus``, in the folder of ``--data``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,12 @@ class FleetRun:
     """One of ``LOG_FORMATS``; None = ``console`` on a terminal, else ``logfmt``."""
     log_level: str | None = None
     """One of ``LOG_LEVELS``; None = ``info``, and for the agents what their variables say."""
+    modbus: bool = False
+    """Whether simulated devices are served over Modbus, and agents reach them there."""
+
+
+class NotServedError(Exception):
+    """The simulated devices could not be served over Modbus."""
 
 
 def run_fleet(fleet_run: FleetRun) -> int:
@@ -60,6 +73,10 @@ def run_fleet(fleet_run: FleetRun) -> int:
     except* GuardLost as group:
         for error in leaves(group):
             print(f"derlaunch: {error}; all agents were stopped", file=sys.stderr)
+        code = EXIT_FAILED
+    except* NotServedError as group:
+        for error in leaves(group):
+            print(f"derlaunch: --modbus: {error}", file=sys.stderr)
         code = EXIT_FAILED
     except* BrokenPipeError:
         print("derlaunch: standard output was closed; all agents were stopped", file=sys.stderr)
@@ -80,22 +97,57 @@ async def _run(fleet_run: FleetRun) -> None:
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stage.screen.keep_screen)
-        async with trio.open_nursery() as running:
-            stopping = trio.Event()
-            if fleet_run.in_process:
-                running.start_soon(stop_on_signal, stopping.set, stage.tell)
-                await _run_in_process(fleet_run, jobs, stage.take, stopping)
-                running.cancel_scope.cancel()
-            else:
-                running.start_soon(stop_on_signal, running.cancel_scope.cancel, stage.tell)
-                settings = ProcessSettings(
-                    lambda job: agent_command(fleet_run, job, stage.form),
-                    runtime,
-                    stage.take,
-                    whole_log=fleet_run.log_level == "debug",
-                )
-                await run_processes(jobs, settings)
+        async with trio.open_nursery() as serving:
+            if fleet_run.modbus:
+                fleet_run = await serve_fleet(fleet_run, runtime, serving, stage.tell)
+            await _run_agents(fleet_run, jobs, stage, runtime)
+            serving.cancel_scope.cancel()
         stage.screen.finish()
+
+
+async def _run_agents(
+    fleet_run: FleetRun, jobs: tuple[AgentJob, ...], stage: FleetStage, runtime: Runtime
+) -> None:
+    """Runs the agents until a signal stops them."""
+    async with trio.open_nursery() as running:
+        stopping = trio.Event()
+        if fleet_run.in_process:
+            running.start_soon(stop_on_signal, stopping.set, stage.tell)
+            await _run_in_process(fleet_run, jobs, stage.take, stopping)
+            running.cancel_scope.cancel()
+        else:
+            running.start_soon(stop_on_signal, running.cancel_scope.cancel, stage.tell)
+            settings = ProcessSettings(
+                lambda job: agent_command(fleet_run, job, stage.form),
+                runtime,
+                stage.take,
+                whole_log=fleet_run.log_level == "debug",
+            )
+            await run_processes(jobs, settings)
+
+
+async def serve_fleet(
+    fleet_run: FleetRun, runtime: Runtime, nursery: trio.Nursery, tell: Tell
+) -> FleetRun:
+    """Serves the simulated devices in the nursery; returns the run whose agents reach them there.
+
+    Raises: NotServedError.
+    """
+    try:
+        ports = await serve_inverters(fleet_run.fleet, runtime, nursery)
+    except (DeviceConfigError, OSError) as failure:
+        raise NotServedError(str(failure)) from failure
+    for asset_id, port in ports.items():
+        tell("device served", asset=asset_id, address=f"127.0.0.1:{port}")
+    fleet = with_inverters(fleet_run.fleet, ports)
+    assets = fleet_run.data / MODBUS_ASSETS
+
+    def write() -> None:
+        assets.parent.mkdir(parents=True, exist_ok=True)
+        assets.write_text(render_fleet(fleet), encoding="utf-8")
+
+    await runtime.run_blocking(write)
+    return replace(fleet_run, assets=assets, fleet=fleet)
 
 
 async def _run_in_process(
