@@ -11,7 +11,7 @@ from sunspec2.file.client import FileClientModel
 from deragent.devices import Asset, AssetKind, Measurement, OperatingState
 from deragent.drivers.sunspec.model_definitions import load_definition
 from deragent.drivers.sunspec.model_layout import ModelLayout, lay_out
-from deragent.drivers.sunspec.point_values import Raw, Scale, encode
+from deragent.drivers.sunspec.point_values import Raw, Scale, encode, not_implemented
 from deragent.modbus_tcp.read_plan import RegisterImage, Span
 
 BASE = 40000
@@ -91,6 +91,10 @@ def _models(asset: Asset) -> Mapping[int, Mapping[str, Any]]:
     }
 
 
+def _times(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
+
+
 class InverterRegisters:
     """The holding registers of an asset's inverter, from ``BASE``."""
 
@@ -144,23 +148,26 @@ class InverterRegisters:
         value = self.value(model_id, path)
         return value if isinstance(value, int | float) else 0.0
 
-    def put(self, model_id: int, path: str, value: float) -> None:
-        """Sets a point from inside the device. Raises: UnfitValueError."""
+    def put(self, model_id: int, path: str, value: float | None) -> None:
+        """Sets a point from inside the device; None = unknown. Raises: UnfitValueError."""
         layout = self._layouts[model_id]
         place, scale = layout.points[path], layout.scale(path, self._image())
-        data = encode(place.definition, value, scale or Scale())
+        if value is None:
+            data = not_implemented(place.definition)
+        else:
+            data = encode(place.definition, value, scale or Scale())
         start = 2 * (place.span.address - BASE)
         self._data[start : start + len(data)] = data
 
     def show(self, reading: Measurement) -> None:
-        """Sets the measured points. What is unknown shows as 0. Raises: UnfitValueError."""
-        self.put(701, "W", (reading.p_mw or 0.0) * 1e6)
-        self.put(701, "Var", (reading.q_mvar or 0.0) * 1e6)
-        self.put(701, "LNV", reading.voltage_v or 0.0)
-        self.put(701, "Hz", reading.frequency_hz or 0.0)
-        self.put(701, "InvSt", _STATES.get(reading.status, 3))
+        """Sets the measured points. What is unknown is not implemented. Raises: UnfitValueError."""
+        self.put(701, "W", _times(reading.p_mw, 1e6))
+        self.put(701, "Var", _times(reading.q_mvar, 1e6))
+        self.put(701, "LNV", reading.voltage_v)
+        self.put(701, "Hz", reading.frequency_hz)
+        self.put(701, "InvSt", _STATES.get(reading.status))
         if 713 in self._layouts:
-            self.put(713, "SoC", 100 * (reading.soc or 0.0))
+            self.put(713, "SoC", _times(reading.soc, 100))
 
     def _image(self) -> RegisterImage:
         return RegisterImage(((Span(BASE, len(self._data) // 2), bytes(self._data)),))

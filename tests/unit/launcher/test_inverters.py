@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair
 
-from deragent.devices import Asset, AssetKind, Device, open_device
+from deragent.devices import Asset, AssetKind, Device, Measurement, open_device
 from deragent.drivers.sunspec.sunspec_device import SunSpecDevice
 from deragent.drivers.sunspec.sunspec_options import SunSpecOptions
 from deragent.modbus_tcp import ModbusLink, SharedLinks
@@ -128,6 +128,13 @@ def test_power_fits_into_its_register(rated_mw: float, exponent: int) -> None:
     registers = InverterRegisters(replace(asset_of(AssetKind.BATTERY), rated_mw=rated_mw))
     registers.put(701, "W", -rated_mw * 1e6)
     assert registers.number(701, "W") == -rated_mw * 1e6
+
+
+def test_what_is_unknown_is_not_implemented() -> None:
+    registers = InverterRegisters(asset_of(AssetKind.BATTERY))
+    registers.show(Measurement())
+    unknown = [(701, "W"), (701, "Var"), (701, "LNV"), (701, "Hz"), (701, "InvSt"), (713, "SoC")]
+    assert [registers.value(*point) for point in unknown] == [None] * 6
 
 
 def test_agents_find_served_assets_at_their_ports() -> None:
