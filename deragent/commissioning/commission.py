@@ -1,4 +1,16 @@
-"""``deragent commission``: the acceptance test of a device, from its flags to its result."""
+"""``deragent commission``: the acceptance test of a device, from its flags to its result.
+
+open_early_end                    a key, a signal or a lost terminal ends the test
+├ take_signals
+├ take_key                        on a terminal
+└ conduct                         deragent/commissioning/conducting.py
+  └ open_rig                      deragent/commissioning/device_rig.py: closed last
+    ├ the driver's tasks          of the device's connection, say
+    ├ SteeringAgent.run           while orders are tried: the agent's own controller
+    │ └ _hear                     the headend that seems to be there, once a second
+    └ walk                        one act after another, ⏱ 10 min with the way back to the default
+      └ watch                     waits for the early end
+"""
 
 import json
 import sys

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import codec_subject
 import connect
+import devices
 import dispatch
 import events
 import fairness
@@ -52,6 +53,7 @@ SUBJECTS = {
     "dispatch": Subject(
         "from POST to started, dispatches a second", dispatch.run, dispatch.MEASURES
     ),
+    "devices": Subject("200 SunSpec devices of one agent", devices.run, devices.MEASURES),
     "events": Subject("the cost of readers of /events", events.run, events.MEASURES),
     "history": Subject("a day in steps of a minute, a million rows", history.run, history.MEASURES),
     "memory": Subject("memory of a session, by package", memory.run, memory.MEASURES),
