@@ -165,7 +165,9 @@ class InverterRegisters:
         self.put(701, "Var", _times(reading.q_mvar, 1e6))
         self.put(701, "LNV", reading.voltage_v)
         self.put(701, "Hz", reading.frequency_hz)
-        self.put(701, "InvSt", _STATES.get(reading.status))
+        state = _STATES.get(reading.status)
+        self.put(701, "InvSt", state)
+        self.put(701, "St", None if state is None else min(state, 1))
         if 713 in self._layouts:
             self.put(713, "SoC", _times(reading.soc, 100))
 

@@ -133,8 +133,9 @@ def test_power_fits_into_its_register(rated_mw: float, exponent: int) -> None:
 def test_what_is_unknown_is_not_implemented() -> None:
     registers = InverterRegisters(asset_of(AssetKind.BATTERY))
     registers.show(Measurement())
-    unknown = [(701, "W"), (701, "Var"), (701, "LNV"), (701, "Hz"), (701, "InvSt"), (713, "SoC")]
-    assert [registers.value(*point) for point in unknown] == [None] * 6
+    unknown = ["W", "Var", "LNV", "Hz", "InvSt", "St"]
+    assert [registers.value(701, path) for path in unknown] == [None] * 6
+    assert registers.value(713, "SoC") is None
 
 
 def test_agents_find_served_assets_at_their_ports() -> None:
