@@ -95,24 +95,40 @@ def _times(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
 
 
+def registers_of(model: Any) -> bytes:
+    """The registers of one of pysunspec2's models."""
+    data = bytearray(model.get_mb())
+    # A file need not say a model's length; a device must.
+    data[2:4] = (len(data) // 2 - 2).to_bytes(2, "big")
+    return bytes(data)
+
+
+def lay_out_models(
+    models: Mapping[int, Mapping[str, Any]],
+) -> tuple[bytearray, dict[int, ModelLayout]]:
+    """Registers from ``BASE`` on, without the end of the list, and the places of their points.
+
+    ``models``: by id, in their order, the points' raw values.
+    """
+    layouts: dict[int, ModelLayout] = {}
+    data = bytearray(b"SunS")
+    for model_id, values in models.items():
+        content = {"ID": model_id, "L": 0, **values}
+        registers = registers_of(FileClientModel(model_id, data=content))
+        address, definition = BASE + len(data) // 2, load_definition(model_id)
+        assert definition is not None
+        image = RegisterImage(((Span(address, len(registers) // 2), registers),))
+        length = len(registers) // 2 - 2
+        layouts[model_id] = lay_out(definition, address, length, image)
+        data += registers
+    return data, layouts
+
+
 class InverterRegisters:
     """The holding registers of an asset's inverter, from ``BASE``."""
 
     def __init__(self, asset: Asset) -> None:
-        self._layouts: dict[int, ModelLayout] = {}
-        data = bytearray(b"SunS")
-        for model_id, values in _models(asset).items():
-            content = {"ID": model_id, "L": 0, **values}
-            registers = bytearray(FileClientModel(model_id, data=content).get_mb())
-            # A file need not say a model's length; a device must.
-            length = len(registers) // 2 - 2
-            registers[2:4] = length.to_bytes(2, "big")
-            definition = load_definition(model_id)
-            assert definition is not None
-            address = BASE + len(data) // 2
-            image = RegisterImage(((Span(address, length + 2), bytes(registers)),))
-            self._layouts[model_id] = lay_out(definition, address, length, image)
-            data += registers
+        data, self._layouts = lay_out_models(_models(asset))
         # The end: an id without a model, and no length.
         self._data = data + b"\xff\xff\0\0"
         self._writable = {

@@ -12,8 +12,9 @@ from pymodbus.constants import ExcCodes
 from pymodbus.server import StartTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from launcher.inverters.inverter_registers import BASE
 from tests.support.modbus.pymodbus_server import registers
-from tests.support.modbus.sunspec_unit import BASE, SunSpecUnit
+from tests.support.modbus.sunspec_unit import SunSpecUnit
 
 LAG_S = 0.5
 

@@ -6,7 +6,8 @@ import trio
 from pymodbus.server import StartTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from tests.support.modbus.sunspec_unit import BASE, SunSpecUnit
+from launcher.inverters.inverter_registers import BASE
+from tests.support.modbus.sunspec_unit import SunSpecUnit
 
 
 async def registers() -> list[int]:

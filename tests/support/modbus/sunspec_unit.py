@@ -7,14 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import trio
-from sunspec2.file.client import FileClientModel
 
-from deragent.drivers.sunspec.model_definitions import load_definition
-from deragent.drivers.sunspec.model_layout import ModelLayout, lay_out
 from deragent.drivers.sunspec.point_values import Scale, encode
 from deragent.modbus_tcp.read_plan import RegisterImage, Span
-
-BASE = 40000
+from launcher.inverters.inverter_registers import BASE, lay_out_models
 
 BATTERY: dict[int, dict[str, Any]] = {
     1: {"Mn": "Acme", "Md": "B-2", "Vr": "1.7", "SN": "0042"},
@@ -49,30 +45,12 @@ BATTERY: dict[int, dict[str, Any]] = {
 }
 
 
-def registers_of(model: Any) -> bytes:
-    """The registers of one of pysunspec2's models."""
-    data = bytearray(model.get_mb())
-    # A file need not say a model's length; a device must.
-    data[2:4] = (len(data) // 2 - 2).to_bytes(2, "big")
-    return bytes(data)
-
-
 class SunSpecUnit:
     """One unit's registers from address 40000, and what it does with them."""
 
     def __init__(self, models: dict[int, dict[str, Any]] | None = None) -> None:
-        self._layouts: dict[int, ModelLayout] = {}
-        data = b"SunS"
-        for model_id, values in (BATTERY if models is None else models).items():
-            content = {"ID": model_id, "L": 0, **values}
-            registers = registers_of(FileClientModel(model_id, data=content))
-            address, definition = BASE + len(data) // 2, load_definition(model_id)
-            assert definition is not None
-            image = RegisterImage(((Span(address, len(registers) // 2), registers),))
-            length = len(registers) // 2 - 2
-            self._layouts[model_id] = lay_out(definition, address, length, image)
-            data += registers
-        self.data = bytearray(data + b"\xff\xff")
+        data, self._layouts = lay_out_models(BATTERY if models is None else models)
+        self.data = data + b"\xff\xff"
         self.writes: list[tuple[float, int, bytes]] = []
         """Time, address and data of each write."""
         self._reverts_s: float | None = None

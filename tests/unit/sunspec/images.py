@@ -11,7 +11,7 @@ from deragent.drivers.sunspec.model_definitions import END, load_definition
 from deragent.drivers.sunspec.model_layout import ModelLayout, lay_out
 from deragent.drivers.sunspec.model_list import FoundModel, Wanted, find_models
 from deragent.modbus_tcp.read_plan import RegisterImage, Span
-from tests.support.modbus.sunspec_unit import registers_of
+from launcher.inverters.inverter_registers import registers_of
 
 NAMES = ("device_1547", "inverter_123")
 
