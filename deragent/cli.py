@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import TypeVar
 
 import trio
 
@@ -24,8 +23,6 @@ from derproto.stdio.logs import configure_logging
 from derproto.stdio.terminal import rendered
 from derproto.system.hangups import release_hangups
 from derproto.tls.certificate_settings import warn_of_certificates
-
-T = TypeVar("T")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,5 +1,6 @@
 """``deragent probe --map``: what registers hold by a map, as text, JSON and an assets file."""
 
+import ssl
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
@@ -20,19 +21,23 @@ from deragent.probe import FoundAsset, assets_file, reading_text, shape_of_readi
 from derproto.stdio.terminal import columns
 
 
-def probe_map(where: LinkAddress, unit: int, source: MapSource) -> MappedProbe:
-    """Asks the unit. It only reads.
-
-    Raises: ConfigError, of the map; DeviceError; OSError, of files for TLS.
-    """
+def probe_map(
+    where: LinkAddress, context: ssl.SSLContext | None, unit: int, source: MapSource
+) -> MappedProbe:
+    """Asks the unit. It only reads. Raises: ConfigError, of the map; DeviceError."""
     map = load_map(map_path(source))
     options = MappedOptions(host=where.address, unit=unit, map=source)
-    return trio.run(partial(_probe, where, options, map))
+    return trio.run(partial(_probe, where, context, options, map))
 
 
-async def _probe(where: LinkAddress, options: MappedOptions, map: RegisterMap) -> MappedProbe:
+async def _probe(
+    where: LinkAddress,
+    context: ssl.SSLContext | None,
+    options: MappedOptions,
+    map: RegisterMap,
+) -> MappedProbe:
     links = SharedLinks()
-    link = links.link(where, where.context())
+    link = links.link(where, context)
     async with links.use(link):
         return await probe_by_map(link, options, map)
 

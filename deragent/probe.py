@@ -1,6 +1,7 @@
 """``deragent probe``: what the devices at an address offer, as text, JSON and an assets file."""
 
 import math
+import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -24,18 +25,27 @@ from derproto.stdio.terminal import columns
 MODBUS_PORT = 502
 
 
-def probe(where: LinkAddress, unit: int | None, take: Callable[[ProbedUnit], None]) -> None:
+def probe(
+    where: LinkAddress,
+    context: ssl.SSLContext | None,
+    unit: int | None,
+    take: Callable[[ProbedUnit], None],
+) -> None:
     """Asks the unit, or with None every unit; ``take`` gets each as soon as it has answered.
 
-    It only reads. Raises: DeviceError, from a unit that is named, or if nothing is reached;
-    OSError, of files for TLS.
+    It only reads. Raises: DeviceError, from a unit that is named, or if nothing is reached.
     """
-    trio.run(partial(_probe, where, unit, take))
+    trio.run(partial(_probe, where, context, unit, take))
 
 
-async def _probe(where: LinkAddress, unit: int | None, take: Callable[[ProbedUnit], None]) -> None:
+async def _probe(
+    where: LinkAddress,
+    context: ssl.SSLContext | None,
+    unit: int | None,
+    take: Callable[[ProbedUnit], None],
+) -> None:
     links = SharedLinks()
-    link = links.link(where, where.context())
+    link = links.link(where, context)
     async with links.use(link):
         if unit is not None:
             take(await probe_unit(link, SunSpecOptions(host=where.address, unit=unit)))

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import ssl
 import sys
 from typing import TypeVar
 
@@ -37,12 +38,12 @@ def run_probe(args: argparse.Namespace) -> None:
         raise ConfigError(problems)
     place = LinkAddress(where, files if args.tls else None)
     try:
-        place.context()
+        context = place.context()
     except OSError as wrong:
         text = f"{wrong}; name PEM files that can be read"
         raise ConfigError([Problem(None, None, "--tls", text)]) from wrong
     if args.map is not None:
-        _probe_map(place, unit or 0, args)
+        _probe_map(place, context, unit or 0, args)
         return
     units: list[ProbedUnit] = []
 
@@ -53,18 +54,20 @@ def run_probe(args: argparse.Namespace) -> None:
         else:
             put_out(rendered(sys.stdout, *probe.text_of(found, where)) + "\n\n")
 
-    probe.probe(place, unit, take)
+    probe.probe(place, context, unit, take)
     assets = None if args.json else probe.assets_of(units, place)
     if assets is not None:
         put_out(assets)
 
 
-def _probe_map(where: LinkAddress, unit: int, args: argparse.Namespace) -> None:
+def _probe_map(
+    where: LinkAddress, context: ssl.SSLContext | None, unit: int, args: argparse.Namespace
+) -> None:
     problems: list[Problem] = []
     source = _flag("--map", MAP, args.map, problems)
     if source is None or problems:
         raise ConfigError(problems)
-    found = map_probe.probe_map(where, unit, source)
+    found = map_probe.probe_map(where, context, unit, source)
     if args.json:
         put_out(json.dumps(map_probe.shape_of_map(found, unit), ensure_ascii=False) + "\n")
         return

@@ -29,7 +29,7 @@ from derproto.stdio.command import EXIT_FAILED, EXIT_PIPE, leaves
 from derproto.triogrpc import dial
 from launcher.display.fleet_stage import FleetStage, Tell
 from launcher.fleets.agent_jobs import AgentJob, plan_agents
-from launcher.inverters.inverter_fleet import serve_inverters, with_inverters
+from launcher.inverters.inverter_fleet import LOOPBACK, serve_inverters, with_inverters
 from launcher.supervision.fleet_events import FleetEvent
 from launcher.supervision.guard_watch import GuardLost
 from launcher.supervision.in_process import LoopSettings, run_in_process
@@ -138,7 +138,7 @@ async def serve_fleet(
     except (DeviceConfigError, OSError) as failure:
         raise NotServedError(str(failure)) from failure
     for asset_id, port in ports.items():
-        tell("device served", asset=asset_id, address=f"127.0.0.1:{port}")
+        tell("device served", asset=asset_id, address=f"{LOOPBACK}:{port}")
     fleet = with_inverters(fleet_run.fleet, ports)
     assets = fleet_run.data / MODBUS_ASSETS
 

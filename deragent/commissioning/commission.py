@@ -8,8 +8,8 @@ open_early_end                    a key, a signal or a lost terminal ends the te
     ├ the driver's tasks          of the device's connection, say
     ├ SteeringAgent.run           while orders are tried: the agent's own controller
     │ └ _hear                     the headend that seems to be there, once a second
-    └ walk                        one act after another, ⏱ 10 min with the way back to the default
-      └ watch                     waits for the early end
+    ├ watch                       waits for the early end
+    └ _play                       one act after another, ⏱ 10 min with the way back to the default
 """
 
 import json

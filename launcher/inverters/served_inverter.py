@@ -3,10 +3,9 @@
 import trio
 
 from deragent.devices import Asset, Device
+from deragent.drivers.sunspec.power_control import DISABLED, ENABLED, WATTS
 from deragent.modbus_tcp.read_plan import Span
 from launcher.inverters.inverter_registers import InverterRegisters
-
-ENABLED, WATTS = 1, 1
 
 
 class ServedInverter:
@@ -57,7 +56,7 @@ class ServedInverter:
         enabled = self.registers.value(704, "WSetEna") == ENABLED
         # Only setpoints in watts are offered.
         if not enabled or self.registers.value(704, "WSetMod") != WATTS:
-            self.registers.put(704, "WSetEna", 0)
+            self.registers.put(704, "WSetEna", DISABLED)
             await self._device.release()
             return
         await self._apply("WSet")
@@ -83,5 +82,5 @@ class ServedInverter:
                     if self.registers.value(704, "WSetEnaRvrt") == ENABLED:
                         await self._apply("WSetRvrt")
                     else:
-                        self.registers.put(704, "WSetEna", 0)
+                        self.registers.put(704, "WSetEna", DISABLED)
                         await self._device.release()

@@ -108,6 +108,11 @@ def probed(map_name: str, folder: Path, unit: int, image: dict[str, Any]) -> dic
     return said
 
 
+def shown_of(said: dict[str, Any]) -> dict[str, Any]:
+    """Raw values of the points that are only shown."""
+    return {name: raw for name, raw in said["raw"].items() if name.startswith("shows.")}
+
+
 def test_eastrons_meter_is_read_by_its_manual(tmp_path: Path) -> None:
     said = probed("eastron_sdm630", tmp_path, 1, EASTRON)
     reading = said["reading"]
@@ -115,8 +120,7 @@ def test_eastrons_meter_is_read_by_its_manual(tmp_path: Path) -> None:
     assert reading["p_mw"] == pytest.approx(0.0072)
     assert reading["q_mvar"] == pytest.approx(-0.0004)
     assert (reading["voltage_v"], reading["frequency_hz"]) == (230.5, 50.125)
-    shown = {name: raw for name, raw in said["raw"].items() if name.startswith("shows.")}
-    assert shown == {
+    assert shown_of(said) == {
         "shows.phase 2 voltage": 231.5,
         "shows.phase 3 voltage": 229.5,
         "shows.phase 1 current": 10.5,
@@ -136,8 +140,7 @@ def test_carlo_gavazzis_meter_is_read_by_its_protocol(tmp_path: Path) -> None:
     assert reading["p_mw"] == pytest.approx(-0.0072)
     assert reading["voltage_v"] == pytest.approx(230.1)
     assert reading["frequency_hz"] == pytest.approx(49.9)
-    shown = {name: raw for name, raw in said["raw"].items() if name.startswith("shows.")}
-    assert shown == {
+    assert shown_of(said) == {
         "shows.phase 2 voltage": 2302,
         "shows.phase 3 voltage": 2303,
         "shows.phase 1 current": 10500,
